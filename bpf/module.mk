@@ -1,0 +1,3 @@
+BPF_OBJS += shunt
+shunt_SRC := bpf/shunt.bpf.c
+shunt_CFLAGS := -Ibpf

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * splice.bpf.c: catches readers that use splice(2), whatever the lists of executables say. tcp_splice_read() ends in
+ * tcp_rcv_space_adjust() even when it read nothing, and that has a tracepoint; trampolines (fentry) cannot be relied
+ * on. It runs for every TCP read of the machine, so it is attached only while some pod is adaptive or eager.
+ */
+#include "lib/sock.h"
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long orig_ax;
+} __attribute__((preserve_access_index));
+#define SYSCALL_NUMBER(regs) ((regs)->orig_ax)
+#define SYSCALL_SPLICE 275
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__s32 syscallno;
+} __attribute__((preserve_access_index));
+#define SYSCALL_NUMBER(regs) ((regs)->syscallno)
+#define SYSCALL_SPLICE 76
+#else
+#error "splice.bpf.c: the system call register of this architecture is not known"
+#endif
+
+static __always_inline bool current_is_splicing(void)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	return regs && SYSCALL_NUMBER(regs) == SYSCALL_SPLICE;
+}
+
+/*
+ * TCP bytes may flow behind the queue only when the queue is empty: splice reads TCP's queue alone and would overtake
+ * it. With messages queued the flow stays in RUN, and the scan has it reset.
+ */
+static __always_inline void mark(struct sock *sk, struct shunt_end *end, struct shunt_flow *flow)
+{
+	__u64 cgroup = sock_cgroup(sk, false);
+	__u64 now = bpf_ktime_get_ns();
+	__u32 mine = end->role & 1;
+
+	if (cgroup)
+		bpf_map_update_elem(&sh_tainted, &cgroup, &now, BPF_NOEXIST);
+	if (!flow->end[mine].spliced) {
+		flow->end[mine].spliced = 1;
+		count(end->pod, SHUNT_COUNTER_SPLICE_SEEN, 1);
+		tell(SHUNT_EVENT_SPLICE_SEEN, flow, mine, SHUNT_REASON_SPLICE_SEEN);
+	}
+	if (flow->phase == SHUNT_PHASE_RUN && !psock_has_messages(sock_psock(flow->end[mine].sock))) {
+		flow->reason = SHUNT_REASON_SPLICE_SEEN;
+		flow->phase = SHUNT_PHASE_DRAIN;
+	}
+}
+
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(sh_splice, struct sock *sk)
+{
+	struct shunt_end *end = bpf_sk_storage_get(&sh_ends, sk, 0, 0);
+	struct shunt_flow *flow;
+
+	if (!end || !current_is_splicing() ||
+	    !sk->sk_lock.owned) /* not owned: softirq that interrupted a splice() to a socket */
+		return 0;
+	flow = bpf_map_lookup_elem(&sh_flows, &end->flow);
+	if (flow)
+		mark(sk, end, flow);
+	return 0;
+}
