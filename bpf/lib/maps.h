@@ -123,9 +123,14 @@ static __always_inline __u32 pod_mode(__u32 pod)
 	return entry ? entry->mode : SHUNT_MODE_OFF;
 }
 
+static __always_inline __u64 *counters_of(__u32 pod)
+{
+	return bpf_map_lookup_elem(&sh_counters, &pod);
+}
+
 static __always_inline void count(__u32 pod, enum shunt_counter counter, __u64 add)
 {
-	__u64 *counters = bpf_map_lookup_elem(&sh_counters, &pod);
+	__u64 *counters = counters_of(pod);
 
 	if (counters)
 		__sync_fetch_and_add(&counters[counter], add);

@@ -41,6 +41,17 @@ static __always_inline bool nobody_in_flight(const struct shunt_flow_end *end, b
 	return false;
 }
 
+/* Who left for what the application did waits before the next try, longer each time; switches that people turn cost
+ * nothing. */
+static __always_inline void hold_back(struct shunt_flow *flow, __u64 now)
+{
+	if (flow->reason <= SHUNT_REASON_KERNEL)
+		return;
+	flow->retry_ns = now + shunt_backoff_ns(flow->backoff);
+	if (flow->backoff < SHUNT_BACKOFF_MAX_SHIFT)
+		flow->backoff++;
+}
+
 /*
  * Takes this end out once it is safe: verdicts already pass (DRAIN), no call of the other end is between verdict and
  * enqueue, nothing redirected is unread. A plain delete would lose unread bytes silently.
@@ -61,9 +72,7 @@ static __always_inline void leave(struct shunt_end *end, struct shunt_flow *flow
 	count(end->pod, SHUNT_COUNTER_DEMOTED, 1);
 	if (flow->inside)
 		return;
-	if (flow->backoff < SHUNT_BACKOFF_MAX_SHIFT)
-		flow->backoff++;
-	flow->retry_ns = now + shunt_backoff_ns(flow->backoff);
+	hold_back(flow, now);
 	flow->changed_ns = now;
 	flow->phase = SHUNT_PHASE_TCP;
 }

@@ -8,7 +8,8 @@
 
 #define JUDGE_EVERY_NS 1000000000ull /* an idle flow's reason is worked out again after this */
 #define JOIN_TIMEOUT_NS 1000000000ull
-#define HANDSHAKE_NS 3000000000ull /* an older rendezvous without a living socket is dead */
+#define GOOD_CONDUCT_NS 60000000000ull /* a member for so long: earlier demotions are forgotten */
+#define HANDSHAKE_NS 3000000000ull     /* an older rendezvous without a living socket is dead */
 
 struct visit {
 	struct tcp_sock *tp;
@@ -209,6 +210,8 @@ static __always_inline void visit_member(const struct visit *v)
 		reason = SHUNT_REASON_ONE_WAY;
 	if (reason != SHUNT_REASON_OK)
 		begin_drain(v, reason);
+	else if (v->now - flow->changed_ns > GOOD_CONDUCT_NS)
+		flow->backoff = 0;
 }
 
 static __always_inline void visit(struct tcp_sock *tp, struct shunt_end *end)

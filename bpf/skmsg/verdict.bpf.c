@@ -7,14 +7,14 @@
 #include "shunt/verdict.h"
 
 /* What the peer's memory says. A stale copied_seq only means one more message by TCP. */
-static __always_inline void peer_facts(struct shunt_message_facts *facts, const struct shunt_end *end,
-				       struct tcp_sock *peer, const bool probe)
+static __always_inline void peer_facts(struct shunt_message_facts *facts, __u64 cookie, struct tcp_sock *peer,
+				       const bool probe)
 {
 	struct sock *sk = sock_of(peer);
 	struct socket *socket;
 	struct file *file;
 
-	facts->peer_is_ours = (__u64)READ(probe, sk, __sk_common.skc_cookie.counter) == end->peer_cookie;
+	facts->peer_is_ours = (__u64)READ(probe, sk, __sk_common.skc_cookie.counter) == cookie;
 	if (!facts->peer_is_ours)
 		return;
 	facts->peer_copied_seq = READ(probe, peer, copied_seq);
@@ -60,9 +60,9 @@ static __always_inline void follow_run(const struct shunt_control *control, stru
 }
 
 static __always_inline bool redirect(struct sk_msg_md *msg, struct shunt_end *end, struct shunt_flow_end *own,
-				     __u32 size)
+				     __u64 peer, __u32 size)
 {
-	__u64 peer = end->peer_cookie;
+	__u64 *counters = counters_of(end->pod);
 
 	if (bpf_msg_redirect_hash(msg, &sh_socks, &peer, BPF_F_INGRESS) != SK_PASS)
 		return false;
@@ -70,13 +70,16 @@ static __always_inline bool redirect(struct sk_msg_md *msg, struct shunt_end *en
 	own->redirected_messages++;
 	own->redirected_bytes += size;
 	own->spilling = 0;
-	count(end->pod, SHUNT_COUNTER_REDIRECTED_MESSAGES, 1);
-	count(end->pod, SHUNT_COUNTER_REDIRECTED_BYTES, size);
+	if (counters) {
+		__sync_fetch_and_add(&counters[SHUNT_COUNTER_REDIRECTED_MESSAGES], 1);
+		__sync_fetch_and_add(&counters[SHUNT_COUNTER_REDIRECTED_BYTES], size);
+	}
 	return true;
 }
 
 static __always_inline enum shunt_verdict judge(struct sk_msg_md *msg, const struct shunt_control *control,
-						struct shunt_end *end, struct shunt_message_facts *facts)
+						struct shunt_end *end, const struct shunt_flow_end *other,
+						struct shunt_message_facts *facts)
 {
 	struct tcp_sock *own = bpf_skc_to_tcp_sock(msg->sk);
 
@@ -87,9 +90,9 @@ static __always_inline enum shunt_verdict judge(struct sk_msg_md *msg, const str
 	facts->spill_bytes = control->spill_bytes;
 	facts->spill_messages = control->spill_messages;
 	if (can_cast())
-		peer_facts(facts, end, CAST(struct tcp_sock, end->peer_sock), false);
+		peer_facts(facts, other->cookie, CAST(struct tcp_sock, other->sock), false);
 	else
-		peer_facts(facts, end, (struct tcp_sock *)end->peer_sock, true);
+		peer_facts(facts, other->cookie, (struct tcp_sock *)other->sock, true);
 	if (!facts->queued_bytes)
 		end->queued_messages = 0;
 	facts->queued_messages = end->queued_messages;
@@ -116,6 +119,7 @@ int sh_verdict(struct sk_msg_md *msg)
 	struct shunt_flow *flow = end ? bpf_map_lookup_elem(&sh_flows, &end->flow) : NULL;
 	struct shunt_message_facts facts = {};
 	enum shunt_verdict verdict = SHUNT_VERDICT_PASS;
+	struct shunt_flow_end *other;
 	struct shunt_flow_end *own;
 	__u32 size = msg->size;
 	__u32 mine;
@@ -124,10 +128,11 @@ int sh_verdict(struct sk_msg_md *msg)
 		return SK_PASS;
 	mine = end->role & 1;
 	own = &flow->end[mine];
-	follow_run(control, end, own, &flow->end[!mine], size);
+	other = &flow->end[!mine];
+	follow_run(control, end, own, other, size);
 	if (flow->phase == SHUNT_PHASE_RUN && permitted(control, end, &facts))
-		verdict = judge(msg, control, end, &facts);
-	if (verdict != SHUNT_VERDICT_REDIRECT || !redirect(msg, end, own, size))
+		verdict = judge(msg, control, end, other, &facts);
+	if (verdict != SHUNT_VERDICT_REDIRECT || !redirect(msg, end, own, other->cookie, size))
 		pass(end, own, verdict);
 	return SK_PASS;
 }

@@ -96,8 +96,6 @@ static __always_inline bool record_end(struct bpf_sock_ops *ctx, const struct sh
 	struct shunt_end end = {
 		.cookie = entry->cookie[mine],
 		.flow = entry->cookie[SHUNT_SERVER],
-		.peer_cookie = entry->cookie[other],
-		.peer_sock = entry->sock[other],
 		.role = mine,
 		.pod = entry->pod[mine],
 		.peer_pod = entry->pod[other],
@@ -111,6 +109,7 @@ static __always_inline bool record_end(struct bpf_sock_ops *ctx, const struct sh
 	flow = flow_get_or_make(entry, phase);
 	if (!flow)
 		return false;
+	flow->end[mine].sock = entry->sock[mine]; /* an eager client made the flow before the server's socket existed */
 	context_addresses(ctx, &flow->end[mine]);
 	flow->end[mine].netns = bpf_get_netns_cookie(ctx);
 	if (!bpf_sk_storage_get(&sh_ends, sk, &end, BPF_SK_STORAGE_GET_F_CREATE))

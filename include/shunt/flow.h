@@ -87,8 +87,6 @@ struct shunt_flow {
 struct shunt_end {
 	__u64 cookie; /* of this socket when it was recorded; another value means a recycled socket */
 	__u64 flow;   /* id */
-	__u64 peer_cookie;
-	__u64 peer_sock; /* struct tcp_sock * */
 	__u32 role;
 	__u32 pod;
 	__u32 peer_pod;
@@ -149,7 +147,7 @@ _Static_assert(sizeof(struct shunt_isns) == 8, "a key without padding");
 _Static_assert(sizeof(struct shunt_rendezvous) == 56, "shunt_rendezvous is part of the contract");
 _Static_assert(sizeof(struct shunt_flow_end) == 128, "shunt_flow_end is part of the contract");
 _Static_assert(sizeof(struct shunt_flow) == 128 + 2 * 128, "shunt_flow is part of the contract");
-_Static_assert(sizeof(struct shunt_end) == 104, "shunt_end is part of the contract");
+_Static_assert(sizeof(struct shunt_end) == 88, "shunt_end is part of the contract");
 _Static_assert(sizeof(struct shunt_pod) == 664, "shunt_pod is part of the contract");
 _Static_assert(sizeof(struct shunt_control) == 56, "shunt_control is part of the contract");
 

@@ -1,0 +1,2 @@
+BPF_OBJS += probe
+probe_SRC := bpf/probe/probe.bpf.c
