@@ -21,12 +21,12 @@
 #include "fail.h"
 #include "log.h"
 #include "pins.h"
-#include "shunt.skel.h"
+#include "sh_core.skel.h"
 
 #define SCAN_BUFFER 4096
 
 struct shunt_datapath {
-	struct shunt *skeleton;
+	struct sh_core *skeleton;
 	struct bpf_link *scan_link; /* not pinned: an iterator lives with its daemon */
 	struct ring_buffer *events;
 	shunt_event_fn each_event;
@@ -105,7 +105,7 @@ static int choose_size(struct shunt_datapath *datapath, enum shunt_map map, uint
 /* What this kernel cannot load or must not open stays out of the object. */
 static void choose_programs(struct shunt_datapath *datapath, const struct shunt_probe *probe)
 {
-	struct shunt *skeleton = datapath->skeleton;
+	struct sh_core *skeleton = datapath->skeleton;
 
 	bpf_program__set_autoload(skeleton->progs.sh_scan, probe->scan == SHUNT_SCAN_STORAGE);
 	bpf_program__set_autoload(skeleton->progs.sh_scan_tcp, probe->scan == SHUNT_SCAN_TCP);
@@ -118,7 +118,7 @@ static int load(struct shunt_datapath *datapath, const struct shunt_datapath_opt
 {
 	int r;
 
-	datapath->skeleton = shunt__open();
+	datapath->skeleton = sh_core__open();
 	if (!datapath->skeleton)
 		return -errno;
 	r = choose_pins(datapath);
@@ -129,7 +129,7 @@ static int load(struct shunt_datapath *datapath, const struct shunt_datapath_opt
 	if (r)
 		return r;
 	choose_programs(datapath, options->probe);
-	return shunt__load(datapath->skeleton);
+	return sh_core__load(datapath->skeleton);
 }
 
 /* Programs are copied into a member's psock when it joins: living members keep the old ones, which work on the same
@@ -278,7 +278,7 @@ void shunt_datapath_close(struct shunt_datapath *datapath)
 		return;
 	ring_buffer__free(datapath->events);
 	bpf_link__destroy(datapath->scan_link);
-	shunt__destroy(datapath->skeleton);
+	sh_core__destroy(datapath->skeleton);
 	if (datapath->lock_fd >= 0)
 		close(datapath->lock_fd);
 	free(datapath->pin_dir);

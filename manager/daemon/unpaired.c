@@ -10,13 +10,17 @@
 #include "index.h"
 #include "sockets.h"
 
-static int index_recorded(const struct shunt_snapshot *snapshot, struct shunt_index *ret)
+/* Records of a pod that is leaving explain nothing any more. */
+static int index_recorded(const struct shunt_manager *manager, const struct shunt_snapshot *snapshot,
+			  struct shunt_index *ret)
 {
 	for (size_t i = 0; i < snapshot->count; i++) {
 		for (int role = SHUNT_CLIENT; role <= SHUNT_SERVER; role++) {
-			if (!(snapshot->flows[i].recorded & (1u << role)))
+			const struct shunt_flow_end *end = &snapshot->flows[i].end[role];
+
+			if (!(snapshot->flows[i].recorded & (1u << role)) || !shunt_pods_get(manager->pods, end->pod))
 				continue;
-			if (shunt_index_add(ret, snapshot->flows[i].end[role].cookie, 1))
+			if (shunt_index_add(ret, end->cookie, 1))
 				return -ENOMEM;
 		}
 	}
@@ -46,7 +50,7 @@ static int listing_read(struct listing *listing, const struct shunt_snapshot *sn
 	int r = shunt_pods_cgroups(listing->manager->pods, &listing->cgroups);
 
 	if (!r)
-		r = index_recorded(snapshot, &listing->recorded);
+		r = index_recorded(listing->manager, snapshot, &listing->recorded);
 	if (!r)
 		r = shunt_node_sockets_read(&listing->sockets);
 	return r ? r : shunt_tables_young(listing->manager->datapath, &listing->young);

@@ -1,0 +1,3 @@
+ARCHIVES += shuntbase
+shuntbase_SRCS := $(wildcard lib/*.c)
+shuntbase_PKGS := jansson
