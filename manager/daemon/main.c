@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -27,8 +26,8 @@
 #include "manager.h"
 #include "pins.h"
 #include "report.h"
+#include "varlink.h"
 
-#define DEFAULT_SOCKET "/run/shunt/shunt.sock"
 #define EXIT_DRAIN_SECONDS 10.0
 
 enum action { ACTION_RUN, ACTION_PROBE, ACTION_UNINSTALL };
@@ -207,17 +206,6 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	return sd_event_exit(manager->event, 0);
 }
 
-static int make_socket_folder(const char *path)
-{
-	_cleanup_free_ char *folder = strdup(path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
-
-	if (!slash || slash == folder)
-		return 0;
-	*slash = 0;
-	return mkdir(folder, 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 static int open_loop(struct shunt_manager *manager, const char *socket)
 {
 	sigset_t signals;
@@ -234,8 +222,6 @@ static int open_loop(struct shunt_manager *manager, const char *socket)
 	r = sd_event_add_signal(manager->event, NULL, SIGTERM, on_signal, manager);
 	if (r >= 0)
 		r = sd_event_add_signal(manager->event, NULL, SIGINT, on_signal, manager);
-	if (r >= 0)
-		r = make_socket_folder(socket);
 	if (r >= 0)
 		r = shunt_server_new(&manager->server, manager->event, socket, shunt_methods, manager);
 	if (r < 0) {
@@ -278,7 +264,7 @@ static int run(struct shunt_manager *manager, const struct arguments *arguments)
 	int r = open_kernel_side(manager, arguments);
 
 	if (!r)
-		r = open_loop(manager, arguments->socket ? arguments->socket : DEFAULT_SOCKET);
+		r = open_loop(manager, arguments->socket ? arguments->socket : SHUNT_SOCKET_PATH);
 	if (r < 0)
 		return EXIT_FAILURE;
 	shunt_info("shuntd " SHUNT_VERSION " runs: kernel level %s, %s, %zu pods",

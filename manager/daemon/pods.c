@@ -61,6 +61,11 @@ const struct shunt_pod *shunt_pods_get(const struct shunt_pods *pods, uint32_t s
 	return &pods->slots[slot];
 }
 
+bool shunt_pods_uses(const struct shunt_pods *pods, uint32_t slot)
+{
+	return is_used(&pods->slots[slot]) || is_leaving(&pods->slots[slot]);
+}
+
 uint32_t shunt_pods_next(const struct shunt_pods *pods, uint32_t slot)
 {
 	for (slot++; slot < SHUNT_MAX_PODS; slot++)
@@ -101,7 +106,7 @@ uint32_t shunt_pods_find(const struct shunt_pods *pods, const char *name)
 static uint32_t find_free(const struct shunt_pods *pods)
 {
 	for (uint32_t slot = 1; slot < SHUNT_MAX_PODS; slot++)
-		if (!is_used(&pods->slots[slot]) && !is_leaving(&pods->slots[slot]))
+		if (!shunt_pods_uses(pods, slot))
 			return slot;
 	return 0;
 }
@@ -177,9 +182,7 @@ static int attach_new(struct shunt_pods *pods, int cgroup_fd, const struct shunt
 	if (!slot)
 		return shunt_fail(-ENOSPC, ret_error, "%d cgroups are attached, which is the limit; detach one first",
 				  SHUNT_MAX_PODS - 1);
-	r = shunt_tables_counters_reset(pods->datapath, slot);
-	if (!r)
-		r = store(pods, slot, pod);
+	r = store(pods, slot, pod);
 	if (r)
 		return shunt_fail(r, ret_error, "cannot record the cgroup %s: %s", pod->cgroup, strerror(-r));
 	r = shunt_datapath_attach(pods->datapath, cgroup_fd, pod->cgroup_id, slot);
@@ -285,7 +288,8 @@ int shunt_pods_reap(struct shunt_pods *pods, const struct shunt_snapshot *snapsh
 		named[server] = true;
 	}
 	for (uint32_t slot = 1; slot < SHUNT_MAX_PODS; slot++)
-		if (is_leaving(&pods->slots[slot]) && !named[slot])
+		if (is_leaving(&pods->slots[slot]) && !named[slot] &&
+		    !shunt_tables_counters_retire(pods->datapath, slot))
 			store(pods, slot, &(struct shunt_pod){});
 	return 0;
 }

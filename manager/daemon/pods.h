@@ -23,6 +23,8 @@ int shunt_pods_attach(struct shunt_pods *pods, const char *cgroup, const char *n
 uint32_t shunt_pods_find(const struct shunt_pods *pods, const char *name);
 /* The pod in this slot; NULL if there is none, or it is leaving. */
 const struct shunt_pod *shunt_pods_get(const struct shunt_pods *pods, uint32_t slot);
+/* Is the slot taken, by an attached pod or by one that is leaving? */
+bool shunt_pods_uses(const struct shunt_pods *pods, uint32_t slot);
 size_t shunt_pods_count(const struct shunt_pods *pods);
 /* The next used slot after this one; 0: no more. Begin with 0. */
 uint32_t shunt_pods_next(const struct shunt_pods *pods, uint32_t slot);

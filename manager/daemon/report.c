@@ -143,19 +143,35 @@ static json_t *report_counters(const uint64_t counters[SHUNT_COUNTER_COUNT])
 	return object;
 }
 
-/* Slots without a pod count too: what a detached pod did stays in the totals until its slot is used again. */
+/* Every slot counts: those of pods that are leaving, and the one that keeps what former pods did. */
 static void sum_counters(struct shunt_manager *manager, uint64_t totals[SHUNT_COUNTER_COUNT], json_t *pods)
 {
-	for (uint32_t slot = 1; slot < SHUNT_MAX_PODS; slot++) {
+	for (uint32_t slot = 0; slot < SHUNT_MAX_PODS; slot++) {
 		const struct shunt_pod *pod = shunt_pods_get(manager->pods, slot);
 		uint64_t counters[SHUNT_COUNTER_COUNT];
 
-		if (!pod || shunt_tables_counters(manager->datapath, slot, counters))
+		if (slot != SHUNT_RETIRED_SLOT && !shunt_pods_uses(manager->pods, slot))
+			continue;
+		if (shunt_tables_counters(manager->datapath, slot, counters))
 			continue;
 		for (int i = 0; i < SHUNT_COUNTER_COUNT; i++)
 			totals[i] += counters[i];
-		json_object_set_new(pods, pod->name, report_counters(counters));
+		if (pod)
+			json_object_set_new(pods, pod->name, report_counters(counters));
 	}
+}
+
+static json_int_t count_ends(const struct shunt_manager *manager)
+{
+	struct shunt_snapshot snapshot = {};
+	json_int_t ends = 0;
+
+	if (shunt_tables_flows(manager->datapath, &snapshot))
+		return 0;
+	for (size_t i = 0; i < snapshot.count; i++)
+		ends += __builtin_popcount(snapshot.flows[i].recorded & ~snapshot.flows[i].closed);
+	shunt_snapshot_clear(&snapshot);
+	return ends;
 }
 
 static json_t *report_maps(const struct shunt_manager *manager)
@@ -197,14 +213,14 @@ json_t *shunt_report_stats(struct shunt_manager *manager)
 		return NULL;
 	}
 	sum_counters(manager, totals, pods);
-	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:{s:I, s:I, s:f}, s:o}", "flows",
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:{s:I, s:I, s:I, s:f}, s:o}", "flows",
 			 (json_int_t)json_array_size(flows), "redirected_bytes_total",
 			 (json_int_t)totals[SHUNT_COUNTER_REDIRECTED_BYTES], "redirected_messages_total",
 			 (json_int_t)totals[SHUNT_COUNTER_REDIRECTED_MESSAGES], "tcp_bytes_total",
 			 (json_int_t)totals[SHUNT_COUNTER_TCP_BYTES], "reasons", count_reasons(flows), "counters",
 			 report_counters(totals), "maps", report_maps(manager), "scan", "interval_ms",
-			 (json_int_t)manager->scan.interval_ms, "last_us", (json_int_t)manager->scan.last_us,
-			 "cpu_share", manager->scan.cpu_share, "pods", pods);
+			 (json_int_t)manager->scan.interval_ms, "last_us", (json_int_t)manager->scan.last_us, "visited",
+			 count_ends(manager), "cpu_share", manager->scan.cpu_share, "pods", pods);
 }
 
 json_t *shunt_report_probe(const struct shunt_probe *probe)

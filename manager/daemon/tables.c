@@ -122,15 +122,34 @@ int shunt_tables_counters(const struct shunt_datapath *datapath, uint32_t slot, 
 	return 0;
 }
 
-int shunt_tables_counters_reset(const struct shunt_datapath *datapath, uint32_t slot)
+static int counters_write(const struct shunt_datapath *datapath, uint32_t slot,
+			  const uint64_t counters[SHUNT_COUNTER_COUNT])
 {
 	int cpus = libbpf_num_possible_cpus();
 	_cleanup_free_ uint64_t *values = cpus > 0 ? calloc(cpus, SHUNT_COUNTER_COUNT * sizeof(uint64_t)) : NULL;
 
 	if (!values)
 		return -ENOMEM;
+	memcpy(values, counters, SHUNT_COUNTER_COUNT * sizeof(uint64_t));
 	return error_of(
 		bpf_map_update_elem(shunt_datapath_map_fd(datapath, SHUNT_MAP_COUNTERS), &slot, values, BPF_ANY));
+}
+
+int shunt_tables_counters_retire(const struct shunt_datapath *datapath, uint32_t slot)
+{
+	static const uint64_t zero[SHUNT_COUNTER_COUNT];
+	uint64_t retired[SHUNT_COUNTER_COUNT];
+	uint64_t counters[SHUNT_COUNTER_COUNT];
+	int r = shunt_tables_counters(datapath, SHUNT_RETIRED_SLOT, retired);
+
+	if (!r)
+		r = shunt_tables_counters(datapath, slot, counters);
+	if (r)
+		return r;
+	for (int i = 0; i < SHUNT_COUNTER_COUNT; i++)
+		retired[i] += counters[i];
+	r = counters_write(datapath, SHUNT_RETIRED_SLOT, retired);
+	return r ? r : counters_write(datapath, slot, zero);
 }
 
 int shunt_tables_word(const struct shunt_datapath *datapath, enum shunt_map map, uint64_t key, uint32_t *ret)

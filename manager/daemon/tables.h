@@ -20,7 +20,10 @@ int shunt_tables_pod(const struct shunt_datapath *datapath, uint32_t slot, struc
 int shunt_tables_pod_set(const struct shunt_datapath *datapath, uint32_t slot, const struct shunt_pod *pod);
 /* Sums over CPUs. */
 int shunt_tables_counters(const struct shunt_datapath *datapath, uint32_t slot, uint64_t ret[SHUNT_COUNTER_COUNT]);
-int shunt_tables_counters_reset(const struct shunt_datapath *datapath, uint32_t slot);
+/* The slot that no pod has: it keeps what the pods that have gone did. */
+#define SHUNT_RETIRED_SLOT 0
+/* Moves the counters of a slot there, so that totals never shrink. */
+int shunt_tables_counters_retire(const struct shunt_datapath *datapath, uint32_t slot);
 
 /* Maps from a 64-bit key to a 32-bit value: sh_cgroups, sh_refused, sh_older. */
 int shunt_tables_word(const struct shunt_datapath *datapath, enum shunt_map map, uint64_t key, uint32_t *ret);
