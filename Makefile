@@ -59,7 +59,7 @@ INSTALL_BINS :=  # which of BINS are installed
 INSTALL_SBINS :=
 
 .DEFAULT_GOAL := all
-include $(sort $(wildcard */module.mk */*/module.mk))
+include $(sort $(wildcard */module.mk */*/module.mk */*/*/module.mk))
 
 ## how things are built
 
