@@ -1,3 +1,3 @@
-BPF_OBJS += shunt
-shunt_SRC := bpf/shunt.bpf.c
-shunt_CFLAGS := -Ibpf
+BPF_OBJS += sh_core
+sh_core_SRC := bpf/shunt.bpf.c
+sh_core_CFLAGS := -Ibpf

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* probe.bpf.c: a sockmap of its own and the smallest verdict, with which the daemon tries what this kernel does to members. */
+/* probe.bpf.c: a sockmap of its own and the smallest verdict, with which the daemon tries what this kernel does to
+ * members. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_helpers.h>

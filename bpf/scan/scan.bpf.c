@@ -260,7 +260,7 @@ int sh_scan(struct bpf_iter__bpf_sk_storage_map *ctx)
 }
 
 /* From 7.1 on: one network namespace a run, under the socket lock. Before, it corrupts reference counts
- * (docs/internals.md). */
+ * (docs/kernels.md). */
 SEC("iter/tcp")
 int sh_scan_tcp(struct bpf_iter__tcp *ctx)
 {
