@@ -9,15 +9,15 @@
 
 int shunt_patterns_add(struct shunt_patterns *patterns, const char *pattern)
 {
-	char **list = reallocarray(patterns->list, patterns->count + 1, sizeof(*list));
+	char **list = reallocarray(patterns->list, patterns->count + 2, sizeof(*list));
 
 	if (!list)
 		return -ENOMEM;
 	patterns->list = list;
 	list[patterns->count] = strdup(pattern);
 	if (!list[patterns->count])
-		return -ENOMEM;
-	patterns->count++;
+		return -ENOMEM; /* the list ends here, as before */
+	list[++patterns->count] = NULL;
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 
 /* Zero-initialised: empty. */
 struct shunt_patterns {
-	char **list;
+	char **list; /* ends with NULL; NULL when empty */
 	size_t count;
 };
 

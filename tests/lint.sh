@@ -41,7 +41,7 @@ verdict "kernel-visible names are unique" "$(printf '%s\n' "$names" | uniq -d)"
 verdict "one file calls libbpf's loader" "$(hits 'sh_core__(open|load)|bpf_object__(open|load)' $(in_folders manager lib bench) | grep -vE '^manager/daemon/(datapath|probe|trial)\.c')"
 verdict "clients never include libbpf" "$(hits '#include <bpf/' $(in_folders manager/cli lib bench cni libshunt proxy))"
 verdict "the contract includes linux/types.h and itself only" "$(hits '#include' $(in_folders include) | grep -vE '<linux/types.h>|"[a-z_]+\.h"')"
-verdict "lib/ does not look at manager/" "$(hits '#include "(daemon|cli|manager)' $(in_folders lib))"
+verdict "lib/ does not look at manager/" "$(hits '#include "(daemon|cli|manager)/' $(in_folders lib))"
 verdict "the datapath does not include user space" "$(hits '#include ["<](cleanup|log|jansson|stdio|stdlib)' $(in_folders bpf))"
 verdict "shared structs are declared once" "$(hits '^struct shunt_(flow|flow_end|end|pod|control|event|isns|rendezvous|address) \{' $sources | grep -v '^include/')"
 

@@ -1,2 +1,2 @@
-BPF_OBJS += probe
-probe_SRC := bpf/probe/probe.bpf.c
+BPF_OBJS += sh_probe
+sh_probe_SRC := bpf/probe/probe.bpf.c

@@ -92,7 +92,8 @@ static int try_tracing(int id, enum bpf_attach_type type)
 
 	if (id < 0)
 		return id;
-	_cleanup_close_ int fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "sh_probe_trace", "GPL", program, SHUNT_COUNT_OF(program), &options);
+	_cleanup_close_ int fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "sh_probe_trace", "GPL", program,
+					       SHUNT_COUNT_OF(program), &options);
 	if (fd < 0)
 		return -errno;
 	_cleanup_close_ int link = bpf_raw_tracepoint_open(NULL, fd);
@@ -103,21 +104,26 @@ static void add_tracing(struct shunt_probe *probe, int *error, int fentry, int t
 {
 	probe->fentry_works = fentry == 0;
 	probe->tp_btf_works = tp_btf == 0;
-	shunt_findings_add(probe, error, "fentry", fentry ? SHUNT_PROBE_INFO : SHUNT_PROBE_OK, fentry ? "shunt needs no trampolines" : NULL, "%s%s",
-			   fentry ? "trampolines (fentry) do not work: " : "trampolines (fentry) work", fentry ? strerror(-fentry) : "");
+	shunt_findings_add(probe, error, "fentry", fentry ? SHUNT_PROBE_INFO : SHUNT_PROBE_OK,
+			   fentry ? "shunt needs no trampolines" : NULL, "%s%s",
+			   fentry ? "trampolines (fentry) do not work: " : "trampolines (fentry) work",
+			   fentry ? strerror(-fentry) : "");
 	if (tp_btf == 0)
-		shunt_findings_add(probe, error, "tp_btf", SHUNT_PROBE_OK, NULL, "readers that splice(2) are seen (tp_btf/tcp_rcv_space_adjust)");
+		shunt_findings_add(probe, error, "tp_btf", SHUNT_PROBE_OK, NULL,
+				   "readers that splice(2) are seen (tp_btf/tcp_rcv_space_adjust)");
 	else
 		shunt_findings_add(probe, error, "tp_btf", SHUNT_PROBE_WARN,
-				   "A program that starts to splice from a redirected socket would hang unseen: only executables that cannot splice are "
+				   "A program that starts to splice from a redirected socket would hang unseen: only "
+				   "executables that cannot splice are "
 				   "promoted. Remove your own patterns from splice_allow on this node",
-				   "readers that splice(2) cannot be seen (tp_btf/tcp_rcv_space_adjust: %s)", strerror(-tp_btf));
+				   "readers that splice(2) cannot be seen (tp_btf/tcp_rcv_space_adjust: %s)",
+				   strerror(-tp_btf));
 }
 
 static void add_kfunc(struct shunt_probe *probe, int *error, const char *name, bool found, const char *without)
 {
-	shunt_findings_add(probe, error, name, found ? SHUNT_PROBE_OK : SHUNT_PROBE_INFO, found ? NULL : without, "the kernel function %s is %s",
-			   name, found ? "there" : "not there");
+	shunt_findings_add(probe, error, name, found ? SHUNT_PROBE_OK : SHUNT_PROBE_INFO, found ? NULL : without,
+			   "the kernel function %s is %s", name, found ? "there" : "not there");
 }
 
 static int add_btf(struct shunt_probe *probe)
@@ -126,17 +132,24 @@ static int add_btf(struct shunt_probe *probe)
 	_cleanup_btf_ struct btf *btf = btf__load_vmlinux_btf();
 
 	if (!btf) {
-		shunt_findings_add(probe, &error, "btf", SHUNT_PROBE_FAIL, "use a kernel with CONFIG_DEBUG_INFO_BTF=y: shunt's programs need it to load",
-				   "the kernel does not describe its types (/sys/kernel/btf/vmlinux: %s)", strerror(errno));
+		shunt_findings_add(probe, &error, "btf", SHUNT_PROBE_FAIL,
+				   "use a kernel with CONFIG_DEBUG_INFO_BTF=y: shunt's programs need it to load",
+				   "the kernel does not describe its types (/sys/kernel/btf/vmlinux: %s)",
+				   strerror(errno));
 		return error;
 	}
-	shunt_findings_add(probe, &error, "btf", SHUNT_PROBE_OK, NULL, "the kernel describes its types (/sys/kernel/btf/vmlinux)");
+	shunt_findings_add(probe, &error, "btf", SHUNT_PROBE_OK, NULL,
+			   "the kernel describes its types (/sys/kernel/btf/vmlinux)");
 	probe->has_rdonly_cast = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	probe->has_sock_destroy = btf__find_by_name_kind(btf, "bpf_sock_destroy", BTF_KIND_FUNC) > 0;
-	add_kfunc(probe, &error, "bpf_rdonly_cast", probe->has_rdonly_cast, "upstream since 6.2; fields are read one by one, 26 ns each");
-	add_kfunc(probe, &error, "bpf_sock_destroy", probe->has_sock_destroy, "upstream since 6.5; connections are reset by inet_diag instead");
-	add_tracing(probe, &error, try_tracing(btf__find_by_name_kind(btf, "tcp_close", BTF_KIND_FUNC), BPF_TRACE_FENTRY),
-		    try_tracing(btf__find_by_name_kind(btf, "btf_trace_tcp_rcv_space_adjust", BTF_KIND_TYPEDEF), BPF_TRACE_RAW_TP));
+	add_kfunc(probe, &error, "bpf_rdonly_cast", probe->has_rdonly_cast,
+		  "upstream since 6.2; fields are read one by one, 26 ns each");
+	add_kfunc(probe, &error, "bpf_sock_destroy", probe->has_sock_destroy,
+		  "upstream since 6.5; connections are reset by inet_diag instead");
+	add_tracing(probe, &error,
+		    try_tracing(btf__find_by_name_kind(btf, "tcp_close", BTF_KIND_FUNC), BPF_TRACE_FENTRY),
+		    try_tracing(btf__find_by_name_kind(btf, "btf_trace_tcp_rcv_space_adjust", BTF_KIND_TYPEDEF),
+				BPF_TRACE_RAW_TP));
 	return error;
 }
 
@@ -150,7 +163,8 @@ static uint64_t find_symbol(const char *wanted)
 
 	while (file && getline(&line, &size, file) >= 0) {
 		const char *name = strchr(line, ' ');
-		if (name && name[1] && name[2] == ' ' && !strncmp(name + 3, wanted, length) && strchr("\n\t", name[3 + length]))
+		if (name && name[1] && name[2] == ' ' && !strncmp(name + 3, wanted, length) &&
+		    strchr("\n\t", name[3 + length]))
 			return strtoull(line, NULL, 16);
 	}
 	return 0;
@@ -162,11 +176,13 @@ static int add_symbols(struct shunt_probe *probe)
 
 	probe->woken_wake_function = find_symbol("woken_wake_function");
 	if (probe->woken_wake_function)
-		shunt_findings_add(probe, &error, "kallsyms", SHUNT_PROBE_OK, NULL, "threads asleep inside recv() can be told from epoll");
+		shunt_findings_add(probe, &error, "kallsyms", SHUNT_PROBE_OK, NULL,
+				   "threads asleep inside recv() can be told from epoll");
 	else
 		shunt_findings_add(probe, &error, "kallsyms", SHUNT_PROBE_WARN,
 				   "set kernel.kptr_restrict to 1 or 0 while shuntd starts, and give it CAP_SYSLOG",
-				   "kernel addresses are hidden (/proc/kallsyms): a socket with anybody waiting on it is not promoted");
+				   "kernel addresses are hidden (/proc/kallsyms): a socket with anybody waiting on it "
+				   "is not promoted");
 	return error;
 }
 
@@ -184,13 +200,15 @@ static int add_system(struct shunt_probe *probe)
 	int error = 0;
 
 	if (read_number("/proc/sys/net/core/bpf_jit_enable") == 0)
-		shunt_findings_add(probe, &error, "jit", SHUNT_PROBE_WARN, "sysctl net.core.bpf_jit_enable=1", "BPF programs are interpreted: slower than TCP");
+		shunt_findings_add(probe, &error, "jit", SHUNT_PROBE_WARN, "sysctl net.core.bpf_jit_enable=1",
+				   "BPF programs are interpreted: slower than TCP");
 	else
 		shunt_findings_add(probe, &error, "jit", SHUNT_PROBE_OK, NULL, "BPF programs are compiled");
 	if (shunt_cgroup_mount(&mount) == 0)
 		shunt_findings_add(probe, &error, "cgroup2", SHUNT_PROBE_OK, NULL, "cgroup2 is mounted on %s", mount);
 	else
-		shunt_findings_add(probe, &error, "cgroup2", SHUNT_PROBE_FAIL, "mount -t cgroup2 none /sys/fs/cgroup/unified; in a container: mount the host's",
+		shunt_findings_add(probe, &error, "cgroup2", SHUNT_PROBE_FAIL,
+				   "mount -t cgroup2 none /sys/fs/cgroup/unified; in a container: mount the host's",
 				   "cgroup2 is not mounted: nothing can be attached");
 	if (shunt_bpffs_mount(&mount) == 0)
 		shunt_findings_add(probe, &error, "bpffs", SHUNT_PROBE_OK, NULL, "bpffs is mounted on %s", mount);

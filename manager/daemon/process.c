@@ -9,8 +9,8 @@
 #include "cleanup.h"
 #include "shunt/flow.h"
 
-#define MOST_MAPPINGS 1024 /* executable files; beyond that a process is not worth the time and counts as unreadable   \
-			    */
+/* Executable files mapped; a process with more is not worth the time and counts as unreadable. */
+#define MOST_MAPPINGS 1024
 #define ANYTHING (SHUNT_MAY_SPLICE | SHUNT_MAY_FIONREAD)
 
 int shunt_process_look(pid_t pid, struct shunt_process *ret)

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "cleanup.h"
-#include "probe.skel.h"
+#include "sh_probe.skel.h"
 
 #define PATIENCE_MS 1000
 #define MESSAGE "0123456789"
@@ -36,9 +36,14 @@ static void close_pair(struct pair *pair)
 }
 
 #define _cleanup_pair_ _cleanup_(close_pair)
-#define NO_PAIR {{-1, -1}}
+#define NO_PAIR                                                                                                        \
+	{                                                                                                              \
+		{                                                                                                      \
+			-1, -1                                                                                         \
+		}                                                                                                      \
+	}
 
-SHUNT_DEFINE_CLEANUP(struct probe *, probe__destroy)
+SHUNT_DEFINE_CLEANUP(struct sh_probe *, sh_probe__destroy)
 
 static int wait_for(int fd, short events)
 {
@@ -122,7 +127,7 @@ static int count_message(const struct pair *pair, int *ret)
 	return 0;
 }
 
-static int try_fionread(struct probe *probe, const struct pair *pair, struct shunt_trial_fionread *ret)
+static int try_fionread(struct sh_probe *probe, const struct pair *pair, struct shunt_trial_fionread *ret)
 {
 	probe->bss->sh_redirect = 0;
 	int r = count_message(pair, &ret->tcp);
@@ -136,7 +141,8 @@ static int try_fionread(struct probe *probe, const struct pair *pair, struct shu
 
 static int try_second_map(int program, const struct pair *pair)
 {
-	_cleanup_close_ int map = bpf_map_create(BPF_MAP_TYPE_SOCKMAP, "sh_probe_2nd", sizeof(uint32_t), sizeof(uint64_t), 2, NULL);
+	_cleanup_close_ int map =
+		bpf_map_create(BPF_MAP_TYPE_SOCKMAP, "sh_probe_2nd", sizeof(uint32_t), sizeof(uint64_t), 2, NULL);
 
 	if (map < 0 || bpf_prog_attach(program, map, BPF_SK_MSG_VERDICT, 0) < 0)
 		return -errno;
@@ -170,7 +176,7 @@ static void try_plain_ulp(int map, struct shunt_trial *trial)
 }
 
 /* Kernels before 6.10 have no such link: there the program stays in the map until the map goes. */
-static int attach(struct probe *probe, struct shunt_trial *trial, int *ret_link)
+static int attach(struct sh_probe *probe, struct shunt_trial *trial, int *ret_link)
 {
 	int program = bpf_program__fd(probe->progs.sh_probe_msg);
 	int map = bpf_map__fd(probe->maps.sh_probe_socks);
@@ -184,7 +190,7 @@ static int attach(struct probe *probe, struct shunt_trial *trial, int *ret_link)
 	return bpf_prog_attach(program, map, BPF_SK_MSG_VERDICT, 0) < 0 ? -errno : 0;
 }
 
-static void try_members(struct probe *probe, struct shunt_trial *trial)
+static void try_members(struct sh_probe *probe, struct shunt_trial *trial)
 {
 	int map = bpf_map__fd(probe->maps.sh_probe_socks);
 	_cleanup_pair_ struct pair pair = NO_PAIR;
@@ -204,11 +210,11 @@ static void try_members(struct probe *probe, struct shunt_trial *trial)
 void shunt_trial_run(struct shunt_trial *ret)
 {
 	const int no = -ECANCELED;
-	_cleanup_(probe__destroy_p) struct probe *probe = NULL;
+	_cleanup_(sh_probe__destroy_p) struct sh_probe *probe = NULL;
 	_cleanup_close_ int link = -1;
 
 	*ret = (struct shunt_trial){no, no, no, no, {0, 0}, no, no, no, no, no};
-	probe = probe__open_and_load();
+	probe = sh_probe__open_and_load();
 	ret->load = probe ? 0 : -errno;
 	if (!probe)
 		return;

@@ -14,12 +14,12 @@ struct shunt_trial_fionread {
  * The names say what was tried, not whether it should succeed.
  */
 struct shunt_trial {
-	int load;             /* program, map and their connection */
-	int link;             /* the connection as a bpf_link; -EINVAL: attached without */
-	int pair;             /* the loopback connection, both ends in the map */
-	int fionread_result;  /* 0: the numbers below stand */
+	int load;	     /* program, map and their connection */
+	int link;	     /* the connection as a bpf_link; -EINVAL: attached without */
+	int pair;	     /* the loopback connection, both ends in the map */
+	int fionread_result; /* 0: the numbers below stand */
 	struct shunt_trial_fionread fionread;
-	int second_map;       /* a member into a second map with a program; -EBUSY is right */
+	int second_map;	      /* a member into a second map with a program; -EBUSY is right */
 	int ulp_on_member;    /* kernel TLS on a member */
 	int tls_on_member;    /* and its transmit key; -EINVAL is right */
 	int ulp_on_plain;     /* kernel TLS on a socket in no map; -ENOENT: no kernel TLS here */

@@ -33,14 +33,23 @@ test_config_DEPS := shuntbase
 SERVING_SRCS := tests/unit/serving.c manager/daemon/server.c manager/daemon/connection.c manager/daemon/service.c
 
 UNIT_TESTS += test_server
-test_server_SRCS := tests/unit/test_server.c $(SERVING_SRCS)
+test_server_SRCS := tests/unit/test_server.c tests/unit/dummy.c $(SERVING_SRCS)
 test_server_PKGS := cmocka jansson libsystemd
 test_server_DEPS := shuntbase
+
+UNIT_TESTS += test_server_limits
+test_server_limits_SRCS := tests/unit/test_server_limits.c tests/unit/dummy.c $(SERVING_SRCS)
+test_server_limits_PKGS := cmocka jansson libsystemd
+test_server_limits_DEPS := shuntbase
 
 UNIT_TESTS += test_cli
 test_cli_SRCS := tests/unit/test_cli.c $(SERVING_SRCS) $(filter-out %/main.c,$(wildcard manager/cli/*.c))
 test_cli_PKGS := cmocka jansson libsystemd smartcols libcgroup
 test_cli_DEPS := shuntbase
+
+UNIT_TESTS += test_values
+test_values_SRCS := tests/unit/test_values.c manager/cli/values.c
+test_values_PKGS := cmocka jansson
 
 UNIT_TESTS += test_elf
 test_elf_SRCS := tests/unit/test_elf.c manager/daemon/elf.c
