@@ -177,6 +177,8 @@ enum sock_flags___shunt {
 /* Bit numbers of skc_flags move between kernels: ask the kernel's own enum. */
 #define KERNEL_SOCK_FLAG(name) (1ul << bpf_core_enum_value(enum sock_flags___shunt, name##___shunt))
 
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak; /* 6.2 */
+/* Since 6.2. A missing one resolves to address 0: test the address, and the verifier drops the call. */
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+extern void *bpf_cast_to_kern_ctx(void *obj) __ksym __weak;
 
 #endif

@@ -21,7 +21,7 @@ const volatile __u64 sh_woken = 0;
 
 static __always_inline bool can_cast(void)
 {
-	return !sh_no_cast && &bpf_rdonly_cast;
+	return !sh_no_cast && &bpf_rdonly_cast && &bpf_cast_to_kern_ctx;
 }
 
 #define CAST(type, address) ((type *)bpf_rdonly_cast((void *)(long)(address), bpf_core_type_id_kernel(type)))

@@ -15,38 +15,57 @@
  */
 #include "record.h"
 
-/* sk of the context: ctx->sk is NULL while the socket is a request socket. */
-static __always_inline struct sock *context_sock(struct bpf_sock_ops *ctx)
+/* What the kernel's context points to; ctx->sk is NULL while the socket is a request socket. */
+static __always_inline struct tcp_request_sock *context_request(struct bpf_sock_ops *ctx)
 {
 	struct sock *sk = NULL;
 
+	if (can_cast()) {
+		struct bpf_sock_ops_kern *kernel = bpf_cast_to_kern_ctx(ctx);
+
+		return CAST(struct tcp_request_sock, kernel->sk);
+	}
 	bpf_probe_read_kernel(&sk, sizeof(sk), (char *)ctx + bpf_core_field_offset(struct bpf_sock_ops_kern, sk));
-	return sk;
+	return (struct tcp_request_sock *)sk;
 }
 
-static __always_inline struct sk_buff *context_skb(struct bpf_sock_ops *ctx)
+static __always_inline __u32 context_skb_hash(struct bpf_sock_ops *ctx)
 {
 	struct sk_buff *skb = NULL;
 
+	if (can_cast()) {
+		struct bpf_sock_ops_kern *kernel = bpf_cast_to_kern_ctx(ctx);
+
+		skb = kernel->skb;
+		return skb ? skb->hash : 0;
+	}
 	bpf_probe_read_kernel(&skb, sizeof(skb), (char *)ctx + bpf_core_field_offset(struct bpf_sock_ops_kern, skb));
-	return skb;
+	return skb ? BPF_CORE_READ(skb, hash) : 0;
+}
+
+static __always_inline void read_request(struct tcp_request_sock *request, struct shunt_isns *isns,
+					 struct shunt_rendezvous *entry, const bool probe)
+{
+	isns->client = READ(probe, request, rcv_isn);
+	isns->server = READ(probe, request, snt_isn);
+	entry->token = READ(probe, request, txhash);
+	if (bpf_core_field_exists(request->is_mptcp) && READ(probe, request, is_mptcp))
+		entry->refused = SHUNT_REASON_MPTCP;
 }
 
 /* The server answers a SYN: the request socket exists, the SYN-ACK is about to be made. */
 static __always_inline void on_request(struct bpf_sock_ops *ctx, __u32 pod)
 {
-	struct tcp_request_sock *request = (struct tcp_request_sock *)context_sock(ctx);
 	struct shunt_rendezvous entry = {.pod[SHUNT_SERVER] = pod, .born_ns = bpf_ktime_get_coarse_ns()};
 	struct shunt_isns isns;
 
-	if (ctx->is_fullsock || !request)
+	if (ctx->is_fullsock)
 		return;
-	isns.client = BPF_CORE_READ(request, rcv_isn);
-	isns.server = BPF_CORE_READ(request, snt_isn);
-	entry.token = BPF_CORE_READ(request, txhash);
+	if (can_cast())
+		read_request(context_request(ctx), &isns, &entry, false);
+	else
+		read_request(context_request(ctx), &isns, &entry, true);
 	entry.cookie[SHUNT_SERVER] = bpf_get_socket_cookie(ctx); /* made here; the full socket inherits it */
-	if (bpf_core_field_exists(request->is_mptcp) && BPF_CORE_READ(request, is_mptcp))
-		entry.refused = SHUNT_REASON_MPTCP;
 	bpf_map_update_elem(&sh_rendezvous, &isns, &entry, BPF_NOEXIST);
 }
 
@@ -54,15 +73,13 @@ static __always_inline void on_request(struct bpf_sock_ops *ctx, __u32 pod)
 static __always_inline bool proven(struct bpf_sock_ops *ctx, const struct shunt_isns *isns, __u32 token)
 {
 	__u8 *header = ctx->skb_data;
-	struct sk_buff *skb;
 
 	if (!ctx->skb_len || header + 20 > (__u8 *)ctx->skb_data_end)
 		return false; /* TCP_REPAIR reaches this callback with numbers of its choice, but without a packet */
 	if (*(__be32 *)(header + 4) != bpf_htonl(isns->server) ||
 	    (header[13] & KERNEL_TCP_FLAGS_MASK) != KERNEL_TCP_SYN_ACK)
 		return false;
-	skb = context_skb(ctx);
-	return skb && BPF_CORE_READ(skb, hash) == token;
+	return context_skb_hash(ctx) == token;
 }
 
 static __always_inline bool is_mptcp(struct tcp_sock *tp)
