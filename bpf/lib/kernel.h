@@ -134,7 +134,6 @@ struct tcp_request_sock {
 	__u32 rcv_isn;
 	__u32 snt_isn;
 	__u32 txhash;
-	bool is_mptcp;
 };
 
 struct sk_buff {

@@ -49,8 +49,6 @@ static __always_inline void read_request(struct tcp_request_sock *request, struc
 	isns->client = READ(probe, request, rcv_isn);
 	isns->server = READ(probe, request, snt_isn);
 	entry->token = READ(probe, request, txhash);
-	if (bpf_core_field_exists(request->is_mptcp) && READ(probe, request, is_mptcp))
-		entry->refused = SHUNT_REASON_MPTCP;
 }
 
 /* The server answers a SYN: the request socket exists, the SYN-ACK is about to be made. */
@@ -144,7 +142,9 @@ static __always_inline void on_server(struct bpf_sock_ops *ctx, __u32 pod)
 
 	if (!entry)
 		return;
-	if (!tp || !entry->cookie[SHUNT_CLIENT] || entry->cookie[SHUNT_SERVER] != cookie) {
+	if (tp && is_mptcp(tp)) /* a TCP client of a Multipath TCP listener gets a plain socket, and pairs */
+		entry->refused = SHUNT_REASON_MPTCP;
+	if (!tp || entry->refused || !entry->cookie[SHUNT_CLIENT] || entry->cookie[SHUNT_SERVER] != cookie) {
 		if (entry->refused)
 			refuse(cookie, pod, entry->refused);
 		bpf_map_delete_elem(&sh_rendezvous, &isns);

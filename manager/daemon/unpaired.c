@@ -8,6 +8,7 @@
 
 #include "flow_json.h"
 #include "index.h"
+#include "shunt/judge.h"
 #include "sockets.h"
 
 /* Records of a pod that is leaving explain nothing any more. */
@@ -56,6 +57,18 @@ static int listing_read(struct listing *listing, const struct shunt_snapshot *sn
 	return r ? r : shunt_tables_young(listing->manager->datapath, &listing->young);
 }
 
+/* A stream gets no record, because that takes data both ways. */
+static enum shunt_reason judge_young(const struct shunt_diag_socket *socket)
+{
+	struct shunt_window window = {
+		.segs_out = socket->data_segs_out,
+		.segs_in = socket->data_segs_in,
+		.bytes = socket->bytes_sent + socket->bytes_received,
+	};
+
+	return shunt_window_is_stream(&window, SHUNT_RECORD_SEGMENTS) ? SHUNT_REASON_ONE_WAY : SHUNT_REASON_NEW;
+}
+
 static enum shunt_reason explain(struct listing *listing, const struct shunt_diag_socket *socket, uint32_t slot,
 				 uint32_t peer_slot, bool peer_here)
 {
@@ -69,7 +82,7 @@ static enum shunt_reason explain(struct listing *listing, const struct shunt_dia
 	if (!shunt_tables_word(datapath, SHUNT_MAP_OLDER, socket->cookie, &word))
 		return SHUNT_REASON_OLDER_THAN_ATTACH;
 	if (shunt_young_has(&listing->young, socket->cookie))
-		return SHUNT_REASON_NEW;
+		return judge_young(socket);
 	if (peer_slot)
 		return SHUNT_REASON_UNPROVEN;
 	return peer_here ? SHUNT_REASON_PEER_UNMANAGED : SHUNT_REASON_REMOTE;
