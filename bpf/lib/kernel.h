@@ -99,6 +99,7 @@ struct sock {
 	int sk_rcvbuf;
 	int sk_rcvlowat;
 	int sk_peek_off;
+	__u32 sk_tsflags;
 	int sk_err;
 	__u8 sk_shutdown;
 };

@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* sock.h: reading sockets. The only file that knows how: by the verifier's own loads, by a read-only cast (6.2), or by
- * probe reads. */
+/* sock.h: reading sockets. The only file that knows how: by the verifier's own
+ * loads, by a read-only cast (6.2), or by probe reads. */
 #ifndef SHUNT_BPF_SOCK_H
 #define SHUNT_BPF_SOCK_H
 
 #include "maps.h"
 #include "shunt/judge.h"
 
-/* Tests force the way of kernels before 6.2, so that those are not its only test. */
+/* Tests force the way of kernels before 6.2, so that those are not its only
+ * test. */
 const volatile bool sh_no_cast = false;
-/* Address of woken_wake_function from /proc/kallsyms: its wait queue entries are threads asleep in recv() or send(). 0:
- * unknown. */
+/* Address of woken_wake_function from /proc/kallsyms: its wait queue entries
+ * are threads asleep in recv() or send(). 0: unknown. */
 const volatile __u64 sh_woken = 0;
 
 /*
- * READ(probe, pointer, field...) with probe a constant: a plain load where the verifier vouches for the pointer, a
- * probe read where it does not. The compiler drops the other branch.
+ * READ(probe, pointer, field...) with probe a constant: a plain load where the
+ * verifier vouches for the pointer, a probe read where it does not. The
+ * compiler drops the other branch.
  */
 #define READ(probe, pointer, field) ((probe) ? BPF_CORE_READ(pointer, field) : (pointer)->field)
+#define READ_BITS(probe, pointer, field)                                                                               \
+	((probe) ? BPF_CORE_READ_BITFIELD_PROBED(pointer, field) : BPF_CORE_READ_BITFIELD(pointer, field))
 
 static __always_inline bool can_cast(void)
 {
@@ -31,8 +35,8 @@ static __always_inline struct sock *sock_of(struct tcp_sock *tp)
 	return (struct sock *)tp; /* tcp_sock begins with its sock */
 }
 
-/* Socket memory is recycled (SLAB_TYPESAFE_BY_RCU): a peer is ours while it carries the paired cookie and somebody
- * refers to it. */
+/* Socket memory is recycled (SLAB_TYPESAFE_BY_RCU): a peer is ours while it
+ * carries the paired cookie and somebody refers to it. */
 static __always_inline bool sock_alive(__u64 address, __u64 cookie)
 {
 	struct sock *sk = (struct sock *)address;
@@ -63,7 +67,8 @@ static __always_inline __u64 sock_psock(__u64 address)
 	return psock_address(BPF_CORE_READ(sk, sk_user_data));
 }
 
-/* References to a psock: one as a member, one for each call that is between verdict and enqueue. 0: no psock. */
+/* References to a psock: one as a member, one for each call that is between
+ * verdict and enqueue. 0: no psock. */
 static __always_inline int psock_references(__u64 psock)
 {
 	if (!psock)
@@ -73,7 +78,8 @@ static __always_inline int psock_references(__u64 psock)
 	return BPF_CORE_READ((struct sk_psock *)psock, refcnt.refs.counter);
 }
 
-/* Are redirected messages waiting to be read? The list is empty when its head points to itself. */
+/* Are redirected messages waiting to be read? The list is empty when its head
+ * points to itself. */
 static __always_inline bool psock_has_messages(__u64 psock)
 {
 	__u64 head = psock + bpf_core_field_offset(struct sk_psock, ingress_msg);
@@ -97,8 +103,9 @@ static __always_inline __u64 sock_cgroup(struct sock *sk, const bool probe)
 }
 
 /*
- * A thread that went to sleep inside recv() would not see redirected bytes. Entries of epoll, poll and io_uring have
- * other functions and are harmless. A queue too long to look through, or an unknown function address, counts as a
+ * A thread that went to sleep inside recv() would not see redirected bytes.
+ * Entries of epoll, poll and io_uring have other functions and are harmless. A
+ * queue too long to look through, or an unknown function address, counts as a
  * waiter.
  */
 static __always_inline bool sock_has_waiter(struct sock *sk, const bool probe)
@@ -134,7 +141,26 @@ static __always_inline bool sock_has_waiter(struct sock *sk, const bool probe)
 	return true;
 }
 
-/* Fills in what the socket itself tells; member: its psock and user data are ours. */
+/* 16 bits before 6.6: a plain load is narrowed by CO-RE, a probe read is not. */
+static __always_inline __u32 sock_timestamping(struct sock *sk, const bool probe)
+{
+	__u32 flags = 0;
+
+	if (!probe)
+		return sk->sk_tsflags;
+	bpf_probe_read_kernel(&flags, bpf_core_field_size(sk->sk_tsflags), &sk->sk_tsflags);
+	return flags;
+}
+
+static __always_inline bool sock_wants_timestamps(struct sock *sk, const bool probe)
+{
+	unsigned long stamped = KERNEL_SOCK_FLAG(SOCK_RCVTSTAMP) | KERNEL_SOCK_FLAG(SOCK_TIMESTAMPING_RX_SOFTWARE);
+
+	return (READ(probe, sk, __sk_common.skc_flags) & stamped) || sock_timestamping(sk, probe);
+}
+
+/* Fills in what the socket itself tells; member: its psock and user data are
+ * ours. */
 static __always_inline void sock_facts(struct shunt_socket_facts *facts, struct tcp_sock *tp, bool member,
 				       const bool probe)
 {
@@ -154,11 +180,10 @@ static __always_inline void sock_facts(struct shunt_socket_facts *facts, struct 
 	facts->foreign_psock = !member && READ(probe, sk, sk_user_data);
 	facts->ulp = !!READ(probe, tp, inet_conn.icsk_ulp_ops);
 	facts->filter = !!READ(probe, sk, sk_filter);
-	facts->repair = BPF_CORE_READ_BITFIELD_PROBED(tp, repair);
+	facts->repair = READ_BITS(probe, tp, repair);
 	facts->zerocopy = !!(flags & KERNEL_SOCK_FLAG(SOCK_ZEROCOPY));
-	facts->timestamps =
-		!!(flags & (KERNEL_SOCK_FLAG(SOCK_RCVTSTAMP) | KERNEL_SOCK_FLAG(SOCK_TIMESTAMPING_RX_SOFTWARE)));
-	facts->inq = BPF_CORE_READ_BITFIELD_PROBED(tp, recvmsg_inq);
+	facts->timestamps = sock_wants_timestamps(sk, probe);
+	facts->inq = READ_BITS(probe, tp, recvmsg_inq);
 	facts->lowat = READ(probe, sk, sk_rcvlowat) > 1;
 	facts->peek_off = READ(probe, sk, sk_peek_off) >= 0;
 	facts->urgent = READ(probe, tp, urg_data) || READ(probe, tp, urg_seq);

@@ -5,29 +5,7 @@
  * on. It runs for every TCP read of the machine, so it is attached only while some pod is adaptive or eager.
  */
 #include "lib/sock.h"
-
-#if defined(__TARGET_ARCH_x86)
-struct pt_regs {
-	unsigned long orig_ax;
-} __attribute__((preserve_access_index));
-#define SYSCALL_NUMBER(regs) ((regs)->orig_ax)
-#define SYSCALL_SPLICE 275
-#elif defined(__TARGET_ARCH_arm64)
-struct pt_regs {
-	__s32 syscallno;
-} __attribute__((preserve_access_index));
-#define SYSCALL_NUMBER(regs) ((regs)->syscallno)
-#define SYSCALL_SPLICE 76
-#else
-#error "splice.bpf.c: the system call register of this architecture is not known"
-#endif
-
-static __always_inline bool current_is_splicing(void)
-{
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-	return regs && SYSCALL_NUMBER(regs) == SYSCALL_SPLICE;
-}
+#include "lib/syscall.h"
 
 /*
  * TCP bytes may flow behind the queue only when the queue is empty: splice reads TCP's queue alone and would overtake

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * verdict.bpf.c: runs for each message that a member sends: into the peer's queue, or the kernel's own road. It never
- * drops, and never returns the helper's result: a missing target would give the application EACCES.
+ * verdict.bpf.c: runs for each message that a member sends: into the peer's
+ * queue, or the kernel's own road. It never drops, and never returns the
+ * helper's result: a missing target would give the application EACCES.
  */
-#include "lib/sock.h"
 #include "shunt/verdict.h"
+#include "lib/sock.h"
+#include "lib/syscall.h"
 
-/* What the peer's memory says. A stale copied_seq only means one more message by TCP. */
+/* What the peer's memory says. A stale copied_seq only means one more message
+ * by TCP. */
 static __always_inline void peer_facts(struct shunt_message_facts *facts, __u64 cookie, struct tcp_sock *peer,
 				       const bool probe)
 {
@@ -22,6 +25,8 @@ static __always_inline void peer_facts(struct shunt_message_facts *facts, __u64 
 	facts->peer_lowat = READ(probe, sk, sk_rcvlowat);
 	facts->peer_rcvbuf = READ(probe, sk, sk_rcvbuf);
 	facts->queued_bytes = READ(probe, sk, sk_backlog.rmem_alloc.counter);
+	facts->peer_watches = READ(probe, sk, sk_peek_off) >= 0 || sock_wants_timestamps(sk, probe) ||
+			      READ_BITS(probe, peer, recvmsg_inq);
 	if (facts->eager)
 		return;
 	socket = READ(probe, sk, sk_socket);
@@ -29,7 +34,8 @@ static __always_inline void peer_facts(struct shunt_message_facts *facts, __u64 
 	facts->peer_nonblocking = file && (READ(probe, file, f_flags) & KERNEL_O_NONBLOCK);
 }
 
-/* Redirecting is allowed at all: modes, kill switch, and a daemon that lives or pods that do not need one. */
+/* Redirecting is allowed at all: modes, kill switch, and a daemon that lives or
+ * pods that do not need one. */
 static __always_inline bool permitted(const struct shunt_control *control, const struct shunt_end *end,
 				      struct shunt_message_facts *facts)
 {
@@ -41,7 +47,8 @@ static __always_inline bool permitted(const struct shunt_control *control, const
 	return facts->eager || bpf_ktime_get_coarse_ns() < control->heartbeat_ns + SHUNT_HEARTBEAT_NS;
 }
 
-/* A message that answers one of the other end is a turn; what follows it unanswered is a run. */
+/* A message that answers one of the other end is a turn; what follows it
+ * unanswered is a run. */
 static __always_inline void follow_run(const struct shunt_control *control, struct shunt_end *end,
 				       struct shunt_flow_end *own, const struct shunt_flow_end *other, __u32 size)
 {
@@ -87,6 +94,9 @@ static __always_inline enum shunt_verdict judge(struct sk_msg_md *msg, const str
 		return SHUNT_VERDICT_PASS;
 	facts->own_write_seq = own->write_seq;
 	facts->own_send_closed = sock_of(own)->sk_shutdown & KERNEL_SEND_SHUTDOWN;
+	facts->own_watches = (sock_of(own)->__sk_common.skc_flags & KERNEL_SOCK_FLAG(SOCK_ZEROCOPY)) ||
+			     sock_wants_timestamps(sock_of(own), false);
+	facts->urgent = current_sends_urgent();
 	facts->spill_bytes = control->spill_bytes;
 	facts->spill_messages = control->spill_messages;
 	if (can_cast())
