@@ -184,10 +184,14 @@ static __always_inline bool is_stuck(const struct visit *v)
 		v->end->stuck_ns = 0;
 		return false;
 	}
-	if (!v->end->stuck_ns)
+	if (!v->end->stuck_ns) {
 		v->end->stuck_ns = v->now;
-	else
-		tell(SHUNT_EVENT_STUCK, v->flow, v->mine, SHUNT_REASON_SPLICE_SEEN);
+		return true;
+	}
+	if (!v->end->stuck_told)
+		count(v->end->pod, SHUNT_COUNTER_RESETS, 1);
+	v->end->stuck_told = 1;
+	tell(SHUNT_EVENT_STUCK, v->flow, v->mine, SHUNT_REASON_SPLICE_SEEN);
 	return true;
 }
 

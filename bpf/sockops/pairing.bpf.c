@@ -177,6 +177,13 @@ static __always_inline struct shunt_rendezvous *find_rendezvous(struct bpf_sock_
 	return entry && entry->cookie[SHUNT_SERVER] == cookie ? entry : NULL;
 }
 
+static __always_inline bool lives_long(__u32 in, __u32 out)
+{
+	if (in >= SHUNT_RECORD_SEGMENTS && out >= SHUNT_RECORD_SEGMENTS)
+		return true;
+	return in >= SHUNT_RECORD_STREAM || out >= SHUNT_RECORD_STREAM;
+}
+
 /* Runs with every round-trip sample until the connection has shown that it lives long enough for a record. */
 static __always_inline void on_round_trip(struct bpf_sock_ops *ctx, __u32 pod)
 {
@@ -185,7 +192,7 @@ static __always_inline void on_round_trip(struct bpf_sock_ops *ctx, __u32 pod)
 	struct shunt_isns isns;
 	__u32 role;
 
-	if (ctx->data_segs_in < SHUNT_RECORD_SEGMENTS || ctx->data_segs_out < SHUNT_RECORD_SEGMENTS)
+	if (!lives_long(ctx->data_segs_in, ctx->data_segs_out))
 		return;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_RTT_CB_FLAG);
 	entry = find_rendezvous(ctx, cookie, &isns, &role);

@@ -16,6 +16,7 @@
 	X(MAP_FULL, map_full, "ends that got no record because a table was full")                                      \
 	X(UNPROVEN, unproven, "ends whose handshake gave no proof")                                                    \
 	X(SPLICE_SEEN, splice_seen, "ends first seen being read by splice(2)")                                         \
+	X(RESETS, resets, "connections reset because splice(2) began with redirected bytes queued")                    \
 	X(SPILLED, spilled, "messages that took TCP because the reader was behind its budget")
 
 enum shunt_counter {

@@ -90,7 +90,7 @@ struct shunt_end {
 	__u32 role;
 	__u32 pod;
 	__u32 peer_pod;
-	__u32 pad;
+	__u32 stuck_told; /* the daemon was asked to reset it */
 	__u64 peer_messages_seen;
 	__u64 run_bytes; /* sent since the other end last sent */
 	__u32 run_messages;

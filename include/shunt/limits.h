@@ -16,6 +16,7 @@
 #define SHUNT_EVENTS_BYTES (256 * 1024) /* ring buffer */
 
 #define SHUNT_RECORD_SEGMENTS 4		  /* data segments each way before a connection gets its record */
+#define SHUNT_RECORD_STREAM 64		  /* or this many in one direction: a stream is recorded too */
 #define SHUNT_HEARTBEAT_NS 10000000000ull /* adaptive members pass when the daemon was silent for longer */
 #define SHUNT_BACKOFF_BASE_NS 1000000000ull
 #define SHUNT_BACKOFF_MAX_SHIFT 6      /* 64 s */

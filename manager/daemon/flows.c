@@ -104,9 +104,11 @@ static enum shunt_reason current_reason(struct shunt_manager *manager, const str
 		return SHUNT_REASON_DRAINING;
 	if (shunt_datapath_control(manager->datapath)->kernel_unfit)
 		return SHUNT_REASON_KERNEL;
-	if (flow->reason < SHUNT_REASON_COUNT && flow->phase != SHUNT_PHASE_RUN)
-		return flow->reason == SHUNT_REASON_OK ? SHUNT_REASON_NEW : flow->reason;
-	return SHUNT_REASON_OK;
+	if (flow->phase == SHUNT_PHASE_RUN || flow->reason >= SHUNT_REASON_COUNT)
+		return SHUNT_REASON_OK;
+	if (flow->reason == SHUNT_REASON_NEW && flow->recorded != 3)
+		return SHUNT_REASON_ONE_WAY; /* an end that only receives gets no record, and is not judged */
+	return flow->reason == SHUNT_REASON_OK ? SHUNT_REASON_NEW : flow->reason;
 }
 
 static void view_end(struct shunt_manager *manager, const struct shunt_flow *flow, int role, uint64_t now,

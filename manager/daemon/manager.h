@@ -20,8 +20,9 @@ struct shunt_wait;
 /* How the last scans went. */
 struct shunt_scan_figures {
 	uint64_t interval_ms;
-	uint64_t last_us; /* CPU time of the last one, judgement of programs included */
-	double cpu_share; /* of one core, smoothed */
+	uint64_t last_us;    /* CPU time of the last one, judgement of programs included */
+	uint64_t average_us; /* of the last dozen or so */
+	double cpu_share;    /* of one core, smoothed */
 };
 
 struct shunt_manager {

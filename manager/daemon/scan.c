@@ -187,13 +187,14 @@ int shunt_scan_once(struct shunt_manager *manager)
 	return r;
 }
 
-/* A node with many flows is scanned less often, so that the daemon stays under one percent of a core. */
-static uint64_t next_interval_us(struct shunt_manager *manager, uint64_t cpu_us)
+/*
+ * A node with many flows is scanned less often, so that the daemon stays under one percent of a core on average. A
+ * single dear pass (programs to judge for the first time) hardly counts: new connections must not wait for it.
+ */
+static uint64_t next_interval_us(struct shunt_manager *manager)
 {
-	uint64_t interval = manager->config->scan_interval_ms * MS;
+	uint64_t interval = manager->scan.average_us * CPU_SHARE;
 
-	if (interval < cpu_us * CPU_SHARE)
-		interval = cpu_us * CPU_SHARE;
 	if (interval > LONGEST_INTERVAL_MS * MS)
 		interval = LONGEST_INTERVAL_MS * MS;
 	if (interval < manager->config->scan_interval_ms * MS)
@@ -213,8 +214,9 @@ static int on_scan_timer(sd_event_source *source, uint64_t usec, void *context)
 	keep_house(manager, shunt_now_ns());
 	shunt_wait_check(manager);
 	manager->scan.last_us = (shunt_clock_ns(CLOCK_THREAD_CPUTIME_ID) - began) / 1000;
+	manager->scan.average_us = (15 * manager->scan.average_us + manager->scan.last_us) / 16;
 	/* waiting calls want every pass they can get */
-	interval = manager->waits ? 10 * MS : next_interval_us(manager, manager->scan.last_us);
+	interval = manager->waits ? 10 * MS : next_interval_us(manager);
 	manager->scan.interval_ms = interval / MS;
 	manager->scan.cpu_share =
 		0.9 * manager->scan.cpu_share + 0.1 * ((double)manager->scan.last_us / (double)interval);

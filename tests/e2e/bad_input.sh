@@ -73,4 +73,42 @@ else
 	skip "an unprivileged caller" "there is no user nobody"
 fi
 check "the daemon never died" kill -0 "$daemon"
+shuntctl uninstall >/dev/null
+wait "$daemon"
+daemon=
+
+# a mount namespace of its own in which MOUNTPOINT is missing or empty: without MOUNTPOINT COMMAND...
+without=$tmp/without
+cat >"$without" <<-'END'
+	#!/bin/sh
+	[ -n "${unshared-}" ] || exec env unshared=1 unshare -m "$0" "$@"
+	umount -l "$1" 2>/dev/null || mount -t tmpfs none "$1"
+	shift
+	exec "$@"
+END
+chmod +x "$without"
+says "no BTF: the doctor says so" 0 "btf" "$without" /sys/kernel/btf shuntd --probe
+says "no BTF: the daemon ends with a sentence" 1 "cannot (load|probe)" "$without" /sys/kernel/btf timeout 10 shuntd --socket "$socket" --pin-dir "$pins"
+[ -d "$pins" ] && shuntd --pin-dir "$pins" --uninstall >/dev/null 2>&1
+says "no cgroup2: the doctor says so" 0 "cgroup2" "$without" "$cgroup2" shuntd --probe
+"$without" "$bpffs" shuntd --socket "$socket" >"$tmp/shuntd.log" 2>&1 &
+daemon=$!
+check "no bpffs: the daemon mounts one" wait_for 10 shuntctl status
+cat "$tmp/shuntd.log"; stop_daemon
+
+echo '{"max_flows": 64, "promote_min_turns": 4}' >"$tmp/small.json"
+start_daemon --config "$tmp/small.json"
+full=$(cgroup full)
+shuntctl attach "$full" --name full >/dev/null
+inside "$full" redis-server --port 7412 --save '' --dir "$tmp" >/dev/null 2>&1 &
+server=$!
+wait_for 10 redis-cli -p 7412 ping
+inside "$full" redis-benchmark -p 7412 -c 100 -n 100000000 -t get -q >"$tmp/benchmark.log" 2>&1 &
+load=$!
+is_full() { shuntctl flow list -j | jq -e '[.[].reason] | any(. == "map_full") and any(. == "ok")'; }
+[ -n "${SHUNT_DEBUG-}" ] && { sleep 3; shuntctl flow list -j | jq -c "group_by(.reason)|map({r:.[0].reason,n:length})"; shuntctl stats -j | jq -c .maps; }
+check "a full table: some connections say map_full, the others go on" wait_for 10 is_full
+check "the daemon warns once" wait_for 5 sh -c "[ \"\$(grep -c 'map_full' '$tmp/shuntd.log')\" = 1 ]"
+check "all of them work" kill -0 "$load"
+kill "$load" "$server"
 finish

@@ -52,6 +52,13 @@ kill -9 "$daemon"
 wait "$daemon" 2>/dev/null
 daemon=
 check "without a daemon the load goes on" load_alive
+# the redirected messages of all pods, straight from the pinned map: nobody is there to ask
+counted() { bpftool -j map dump pinned "$pins/maps/sh_counters" | jq -c '[.[].formatted.values[].value[1]] | add'; }
+still_redirecting() { counted_before=$(counted) && redis-cli -p $port ping >/dev/null && sleep 0.2 && [ "$(counted)" -gt "$counted_before" ]; }
+silent() { ! still_redirecting; }
+check "and is redirected for a while" still_redirecting
+check "after 10 s of silence adaptive members pass" wait_for 14 silent
+check "the load goes on over TCP" load_alive
 start_daemon --config "$tmp/shunt.json"
 check "a restarted daemon finds the same flows" [ "$(shuntctl flow list -j | jq -c '[.[].id] | unique')" = "$ids" ]
 check "its totals go on" [ "$(shuntctl stats -j | jq .redirected_messages_total)" -gt "$total" ]

@@ -1,0 +1,3 @@
+module shunt.test/relay
+
+go 1.19
