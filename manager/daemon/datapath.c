@@ -237,6 +237,21 @@ static int start(struct shunt_datapath *datapath)
 	return r;
 }
 
+/* libbpf refuses a pinned map of another layout with EINVAL; a build that changes one owes another SHUNT_ABI. */
+static void explain_open(const struct shunt_datapath *datapath, int r, char **ret_error)
+{
+	if (datapath->adopted && r == -EINVAL)
+		shunt_fail(r, ret_error,
+			   "the pins in \"%s\" were made by another build of shunt; remove them with \"shuntd "
+			   "--uninstall\", then "
+			   "start again",
+			   datapath->pin_dir);
+	else
+		shunt_fail(r, ret_error,
+			   "cannot %s the BPF programs: %s; run \"shuntctl doctor\" to see what this kernel lacks",
+			   datapath->adopted ? "adopt" : "load", strerror(-r));
+}
+
 int shunt_datapath_open(struct shunt_datapath **ret, const struct shunt_datapath_options *options, char **ret_error)
 {
 	struct shunt_datapath *datapath = calloc(1, sizeof(*datapath));
@@ -260,9 +275,7 @@ int shunt_datapath_open(struct shunt_datapath **ret, const struct shunt_datapath
 	if (!r)
 		r = start(datapath);
 	if (r) {
-		shunt_fail(r, ret_error,
-			   "cannot %s the BPF programs: %s; run \"shuntctl doctor\" to see what this kernel lacks",
-			   datapath->adopted ? "adopt" : "load", strerror(-r));
+		explain_open(datapath, r, ret_error);
 		if (!datapath->adopted)
 			shunt_datapath_unpin(datapath->pin_dir);
 		shunt_datapath_close(datapath);

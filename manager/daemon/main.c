@@ -230,7 +230,7 @@ static int open_loop(struct shunt_manager *manager, const char *socket)
 					     : "");
 		return r;
 	}
-	return shunt_scan_start(manager);
+	return 0;
 }
 
 static void close_manager(struct shunt_manager *manager)
@@ -261,10 +261,13 @@ static void drain_at_exit(struct shunt_manager *manager)
 
 static int run(struct shunt_manager *manager, const struct arguments *arguments)
 {
-	int r = open_kernel_side(manager, arguments);
+	/* the socket first: a second daemon fails there and has touched nothing in the kernel */
+	int r = open_loop(manager, arguments->socket ? arguments->socket : SHUNT_SOCKET_PATH);
 
-	if (!r)
-		r = open_loop(manager, arguments->socket ? arguments->socket : SHUNT_SOCKET_PATH);
+	if (r >= 0)
+		r = open_kernel_side(manager, arguments);
+	if (r >= 0)
+		r = shunt_scan_start(manager);
 	if (r < 0)
 		return EXIT_FAILURE;
 	shunt_info("shuntd " SHUNT_VERSION " runs: kernel level %s, %s, %zu pods",

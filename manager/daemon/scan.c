@@ -171,6 +171,56 @@ static void keep_house(struct shunt_manager *manager, uint64_t now)
 	shunt_snapshot_clear(&snapshot);
 }
 
+struct namespaces {
+	struct shunt_manager *manager;
+	struct shunt_index candidates; /* cookies of namespaces with recorded ends */
+};
+
+static int scan_namespace(const struct shunt_netns *netns, uint64_t cookie, void *context)
+{
+	struct namespaces *namespaces = context;
+	int home;
+	int r;
+
+	if (!shunt_index_find(&namespaces->candidates, cookie))
+		return 0;
+	r = shunt_netns_enter(netns->fd, &home);
+	if (r)
+		return r;
+	r = shunt_datapath_scan(namespaces->manager->datapath);
+	shunt_netns_leave(home);
+	return r;
+}
+
+/* iter/tcp (from 7.1 on) sees one namespace and costs milliseconds in each: only where something is to be judged. */
+static int scan_namespaces(struct shunt_manager *manager)
+{
+	struct namespaces namespaces = {.manager = manager};
+	struct shunt_snapshot snapshot = {};
+	int r = shunt_tables_flows(manager->datapath, &snapshot);
+
+	for (size_t i = 0; !r && i < 2 * snapshot.count; i++)
+		r = shunt_index_add(&namespaces.candidates, snapshot.flows[i / 2].end[i % 2].netns, 1);
+	shunt_index_sort(&namespaces.candidates);
+	if (!r && namespaces.candidates.count)
+		r = shunt_node_namespaces(scan_namespace, &namespaces);
+	shunt_index_clear(&namespaces.candidates);
+	shunt_snapshot_clear(&snapshot);
+	return r;
+}
+
+static int visit_ends(struct shunt_manager *manager)
+{
+	switch (manager->probe->scan) {
+	case SHUNT_SCAN_STORAGE:
+		return shunt_datapath_scan(manager->datapath);
+	case SHUNT_SCAN_TCP:
+		return scan_namespaces(manager);
+	default:
+		return 0;
+	}
+}
+
 int shunt_scan_once(struct shunt_manager *manager)
 {
 	int r;
@@ -180,9 +230,7 @@ int shunt_scan_once(struct shunt_manager *manager)
 	shunt_datapath_control(manager->datapath)->heartbeat_ns = shunt_now_ns();
 	r = shunt_datapath_commit(manager->datapath);
 	if (!r)
-		r = shunt_datapath_scan(manager->datapath);
-	if (r == -EOPNOTSUPP)
-		r = 0;
+		r = visit_ends(manager);
 	shunt_datapath_events(manager->datapath, on_event, manager);
 	return r;
 }

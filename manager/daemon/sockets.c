@@ -8,7 +8,6 @@
 
 #include "cleanup.h"
 #include "log.h"
-#include "netns.h"
 
 struct gathering {
 	struct shunt_node_sockets *sockets;
@@ -51,7 +50,7 @@ static int compare_sockets(const void *a, const void *b)
 }
 
 /* All processes are below the root cgroup, so its namespaces are the node's. */
-static int each_namespace(int (*visit)(const struct shunt_netns *netns, uint64_t cookie, void *context), void *context)
+int shunt_node_namespaces(shunt_namespace_fn visit, void *context)
 {
 	const char *root[] = {"/"};
 	struct shunt_netns *list = NULL;
@@ -82,7 +81,7 @@ static int dump_namespace(const struct shunt_netns *netns, uint64_t cookie, void
 int shunt_node_sockets_read(struct shunt_node_sockets *ret)
 {
 	struct shunt_node_sockets sockets = {};
-	int r = each_namespace(dump_namespace, &sockets);
+	int r = shunt_node_namespaces(dump_namespace, &sockets);
 
 	if (r) {
 		shunt_node_sockets_clear(&sockets);
@@ -129,7 +128,7 @@ static int destroy_in(const struct shunt_netns *netns, uint64_t cookie, void *co
 int shunt_node_socket_destroy(uint64_t netns, uint64_t cookie)
 {
 	struct victim victim = {.netns = netns, .cookie = cookie};
-	int r = each_namespace(destroy_in, &victim);
+	int r = shunt_node_namespaces(destroy_in, &victim);
 
 	return r == 1 ? 0 : r ? r : -ENOENT;
 }

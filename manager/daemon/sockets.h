@@ -7,6 +7,11 @@
 #include <stdint.h>
 
 #include "diag.h"
+#include "netns.h"
+
+/* Calls visit for each namespace in which a process lives. Non-zero ends the walk and is returned. */
+typedef int (*shunt_namespace_fn)(const struct shunt_netns *netns, uint64_t cookie, void *context);
+int shunt_node_namespaces(shunt_namespace_fn visit, void *context);
 
 struct shunt_node_socket {
 	struct shunt_diag_socket socket;
