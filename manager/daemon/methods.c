@@ -289,10 +289,15 @@ static void method_stats(struct shunt_call *call, const json_t *params, void *co
 
 static void method_doctor(struct shunt_call *call, const json_t *params, void *context)
 {
+	struct shunt_selftest selftest;
 	struct shunt_probe *probe = NULL;
+	json_t *reply = NULL;
 	int r = shunt_probe_run(&probe);
-	json_t *reply = r ? NULL : shunt_report_probe(probe);
 
+	if (!r) {
+		shunt_selftest_run(context, &selftest);
+		reply = shunt_report_doctor(probe, &selftest);
+	}
 	shunt_probe_free(probe);
 	answer(call, r ? r : reply ? 0 : -ENOMEM, reply, "cannot probe the kernel");
 }

@@ -223,17 +223,36 @@ json_t *shunt_report_stats(struct shunt_manager *manager)
 			 count_ends(manager), "cpu_share", manager->scan.cpu_share, "pods", pods);
 }
 
-json_t *shunt_report_probe(const struct shunt_probe *probe)
+static void add_check(json_t *checks, const char *name, enum shunt_probe_result result, const char *text,
+		      const char *detail)
 {
+	json_array_append_new(checks,
+			      json_pack("{s:s, s:s, s:s, s:s}", "name", name, "result", shunt_probe_result_word(result),
+					"text", text ? text : "", "detail", detail ? detail : ""));
+}
+
+json_t *shunt_report_doctor(const struct shunt_probe *probe, const struct shunt_selftest *selftest)
+{
+	const struct shunt_selftest_check *promotion = &selftest->promotion;
+	const struct shunt_selftest_check *handover = &selftest->handover;
 	json_t *checks = json_array();
 
 	for (size_t i = 0; i < probe->count; i++) {
 		const struct shunt_probe_item *item = &probe->items[i];
 
-		json_array_append_new(checks, json_pack("{s:s, s:s, s:s, s:s}", "name", item->name, "result",
-							shunt_probe_result_word(item->result), "text",
-							item->text ? item->text : "", "detail",
-							item->detail ? item->detail : ""));
+		add_check(checks, item->name, item->result, item->text, item->detail);
 	}
+	add_check(checks, "promotion", promotion->result, promotion->text, promotion->detail);
+	add_check(checks, "handover", handover->result, handover->text, handover->detail);
 	return json_pack("{s:s, s:o}", "level", shunt_kernel_level_word(probe->level), "checks", checks);
+}
+
+json_t *shunt_report_probe(const struct shunt_probe *probe)
+{
+	static const struct shunt_selftest nothing = {
+		.promotion = {SHUNT_PROBE_INFO, "not tried: no daemon runs", NULL},
+		.handover = {SHUNT_PROBE_INFO, "not tried: no daemon runs", NULL},
+	};
+
+	return shunt_report_doctor(probe, &nothing);
 }
