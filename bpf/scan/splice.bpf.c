@@ -30,16 +30,18 @@ static __always_inline void mark(struct sock *sk, struct shunt_end *end, struct 
 	}
 }
 
+/* The cheapest question first: nearly every call of this hook ends there. */
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(sh_splice, struct sock *sk)
 {
-	struct shunt_end *end = bpf_sk_storage_get(&sh_ends, sk, 0, 0);
 	struct shunt_flow *flow;
+	struct shunt_end *end;
 
-	if (!end || !current_is_splicing() ||
+	if (!current_is_splicing() ||
 	    !sk->sk_lock.owned) /* not owned: softirq that interrupted a splice() to a socket */
 		return 0;
-	flow = bpf_map_lookup_elem(&sh_flows, &end->flow);
+	end = bpf_sk_storage_get(&sh_ends, sk, 0, 0);
+	flow = end ? bpf_map_lookup_elem(&sh_flows, &end->flow) : NULL;
 	if (flow)
 		mark(sk, end, flow);
 	return 0;

@@ -5,8 +5,6 @@
  */
 #include "selftest.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -288,16 +286,6 @@ static void connect_and_run(struct test *test)
 		run_pair(test);
 }
 
-/* Nobody's traffic: without this the totals would take the test's counters over when its slot is freed. */
-static void forget_counters(const struct shunt_datapath *datapath, uint32_t slot)
-{
-	int cpus = libbpf_num_possible_cpus();
-	_cleanup_free_ uint64_t *zero = cpus > 0 ? calloc(cpus, SHUNT_COUNTER_COUNT * sizeof(uint64_t)) : NULL;
-
-	if (zero)
-		bpf_map_update_elem(shunt_datapath_map_fd(datapath, SHUNT_MAP_COUNTERS), &slot, zero, BPF_ANY);
-}
-
 /* The child has ended: both sockets are closed, so the record may go whatever its phase was. */
 static void detach(const struct test *test, uint64_t flow)
 {
@@ -308,7 +296,8 @@ static void detach(const struct test *test, uint64_t flow)
 		shunt_tables_flow_delete(datapath, flow);
 	shunt_pods_release(test->manager->pods, test->slot);
 	shunt_tables_word_delete(datapath, SHUNT_MAP_CGROUPS, test->cgroup_id);
-	forget_counters(datapath, test->slot);
+	/* nobody's traffic: totals must not take it over when the slot is freed */
+	shunt_tables_counters_clear(datapath, test->slot);
 	if (!shunt_tables_flows(datapath, &snapshot))
 		shunt_pods_reap(test->manager->pods, &snapshot);
 	shunt_snapshot_clear(&snapshot);

@@ -135,9 +135,15 @@ static int counters_write(const struct shunt_datapath *datapath, uint32_t slot,
 		bpf_map_update_elem(shunt_datapath_map_fd(datapath, SHUNT_MAP_COUNTERS), &slot, values, BPF_ANY));
 }
 
-int shunt_tables_counters_retire(const struct shunt_datapath *datapath, uint32_t slot)
+int shunt_tables_counters_clear(const struct shunt_datapath *datapath, uint32_t slot)
 {
 	static const uint64_t zero[SHUNT_COUNTER_COUNT];
+
+	return counters_write(datapath, slot, zero);
+}
+
+int shunt_tables_counters_retire(const struct shunt_datapath *datapath, uint32_t slot)
+{
 	uint64_t retired[SHUNT_COUNTER_COUNT];
 	uint64_t counters[SHUNT_COUNTER_COUNT];
 	int r = shunt_tables_counters(datapath, SHUNT_RETIRED_SLOT, retired);
@@ -149,7 +155,7 @@ int shunt_tables_counters_retire(const struct shunt_datapath *datapath, uint32_t
 	for (int i = 0; i < SHUNT_COUNTER_COUNT; i++)
 		retired[i] += counters[i];
 	r = counters_write(datapath, SHUNT_RETIRED_SLOT, retired);
-	return r ? r : counters_write(datapath, slot, zero);
+	return r ? r : shunt_tables_counters_clear(datapath, slot);
 }
 
 int shunt_tables_word(const struct shunt_datapath *datapath, enum shunt_map map, uint64_t key, uint32_t *ret)

@@ -20,6 +20,7 @@ int shunt_tables_pod(const struct shunt_datapath *datapath, uint32_t slot, struc
 int shunt_tables_pod_set(const struct shunt_datapath *datapath, uint32_t slot, const struct shunt_pod *pod);
 /* Sums over CPUs. */
 int shunt_tables_counters(const struct shunt_datapath *datapath, uint32_t slot, uint64_t ret[SHUNT_COUNTER_COUNT]);
+int shunt_tables_counters_clear(const struct shunt_datapath *datapath, uint32_t slot);
 /* The slot that no pod has: it keeps what the pods that have gone did. */
 #define SHUNT_RETIRED_SLOT 0
 /* Moves the counters of a slot there, so that totals never shrink. */
