@@ -46,6 +46,9 @@ struct shunt_manager {
 
 /* scan.c: the periodic work. */
 int shunt_scan_start(struct shunt_manager *manager);
+/* Judges the programs of every pod. Owed before each pass of the iterator: the verdicts of the last pass may be stale.
+ */
+void shunt_scan_judge(struct shunt_manager *manager);
 /* One pass now, without the timer: judge programs, visit members, deliver events. */
 int shunt_scan_once(struct shunt_manager *manager);
 

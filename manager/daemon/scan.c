@@ -19,6 +19,8 @@
 #define MS 1000ull /* in microseconds */
 #define LONGEST_INTERVAL_MS 2000
 #define CPU_SHARE 100 /* a scan may take one part in this of a core */
+#define JUDGE_TRIES 3
+#define FRESH_NS 5000000ull
 #define HOUSEKEEPING_NS 1000000000ull
 
 struct judging {
@@ -45,7 +47,7 @@ static int judge_cgroup(const char *path, int fd, void *context)
 	return 0;
 }
 
-static void judge_programs(struct shunt_manager *manager)
+static void judge_all(struct shunt_manager *manager)
 {
 	struct judging judging = {.manager = manager};
 
@@ -54,6 +56,18 @@ static void judge_programs(struct shunt_manager *manager)
 	if (judging.failed)
 		shunt_warning("more than %d cgroups to judge: the connections of the others stay TCP (may_splice)",
 			      SHUNT_MAX_CGROUPS);
+}
+
+/* A first look at large programs takes a while, in which others may start: what is judged must be fresh at the scan. */
+void shunt_scan_judge(struct shunt_manager *manager)
+{
+	for (int tries = 0; tries < JUDGE_TRIES; tries++) {
+		uint64_t began = shunt_now_ns();
+
+		judge_all(manager);
+		if (shunt_now_ns() - began < FRESH_NS)
+			return;
+	}
 }
 
 /* Better a reset that the application sees than bytes that it never gets. */
@@ -226,7 +240,7 @@ int shunt_scan_once(struct shunt_manager *manager)
 	int r;
 
 	shunt_datapath_splice_hook(manager->datapath, shunt_pods_any_active(manager->pods));
-	judge_programs(manager);
+	shunt_scan_judge(manager);
 	shunt_datapath_control(manager->datapath)->heartbeat_ns = shunt_now_ns();
 	r = shunt_datapath_commit(manager->datapath);
 	if (!r)

@@ -118,16 +118,20 @@ static void remove_cgroup(const struct test *test)
 	}
 }
 
-/* One pass of the daemon's scan. The child is a shuntd, whose libraries count as able to splice: it is judged by hand,
- * and the daemon's own judging, which would overrule that, is left out. */
+/*
+ * One pass of the daemon's scan. It visits everybody's flows, so everybody is judged first. The child is a shuntd,
+ * whose libraries count as able to splice: that verdict is overruled.
+ */
 static int scan(const struct test *test)
 {
 	struct shunt_datapath *datapath = test->manager->datapath;
 	_cleanup_close_ int netns = -1;
 	uint64_t inode;
 	int home;
-	int r = shunt_tables_word_set(datapath, SHUNT_MAP_CGROUPS, test->cgroup_id, SHUNT_JUDGED);
+	int r;
 
+	shunt_scan_judge(test->manager);
+	r = shunt_tables_word_set(datapath, SHUNT_MAP_CGROUPS, test->cgroup_id, SHUNT_JUDGED);
 	shunt_datapath_control(datapath)->heartbeat_ns = shunt_now_ns();
 	if (!r)
 		r = shunt_datapath_commit(datapath);
