@@ -146,7 +146,8 @@ e2e: tests ## whole stories; needs root
 	$(Q)$(RUN) $(E2E_TESTS)
 
 soak: tests ## 30 minutes of verified bytes under random promotion and demotion; needs root
-	$(Q)SHUNT_SOAK_SECONDS=$${SHUNT_SOAK_SECONDS:-1800} $(RUN) $(SOAK_TESTS)
+	$(Q)seconds=$${SHUNT_SOAK_SECONDS:-1800}; \
+	SHUNT_SOAK_SECONDS=$$seconds SHUNT_TEST_TIMEOUT=$$((seconds + 300)) $(RUN) $(SOAK_TESTS)
 
 bench: all ## the benchmark of this machine: plain TCP, adaptive, eager, AF_UNIX side by side; needs root
 	$(Q)$(O)/bin/shuntctl bench

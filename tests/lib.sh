@@ -61,11 +61,16 @@ stop_daemon() {
 	daemon=
 }
 
+# A process is counted out of its cgroup a moment after it was reaped: try until the folders are gone.
+remove_tree() {
+	find "$1" -name cgroup.procs -exec cat {} + 2>/dev/null | while read -r pid; do kill -9 "$pid" 2>/dev/null; done
+	find "$1" -depth -type d -exec rmdir {} \; 2>/dev/null
+	[ ! -d "$1" ]
+}
+
 kill_tree() { # CGROUP: every process below it, then the folders
 	[ -d "$1" ] || return 0
-	find "$1" -name cgroup.procs -exec cat {} + 2>/dev/null | while read -r pid; do kill -9 "$pid" 2>/dev/null; done
-	wait_for 5 sh -c "[ -z \"\$(find '$1' -name cgroup.procs -exec cat {} + 2>/dev/null)\" ]"
-	find "$1" -depth -type d -exec rmdir {} + 2>/dev/null
+	wait_for 5 remove_tree "$1"
 }
 
 clean_up() {
