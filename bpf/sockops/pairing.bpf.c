@@ -110,7 +110,6 @@ static __always_inline void on_client(struct bpf_sock_ops *ctx, __u32 pod)
 
 	if (!sk)
 		return;
-	forget_earlier_life(sk, cookie);
 	entry = bpf_map_lookup_elem(&sh_rendezvous, &isns);
 	tp = entry ? bpf_skc_to_tcp_sock(sk) : NULL;
 	if (!tp)
@@ -226,6 +225,9 @@ int sh_pairing(struct bpf_sock_ops *ctx)
 			close_end(ctx);
 		return 1;
 	}
+	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
+	    ctx->sk) /* whatever the mode is now: it was a member once */
+		forget_earlier_life(ctx->sk, bpf_get_socket_cookie(ctx));
 	if (!*pod || pod_mode(*pod) == SHUNT_MODE_OFF)
 		return 1;
 	if (ctx->op == BPF_SOCK_OPS_RWND_INIT)
