@@ -130,7 +130,7 @@ all: $(BIN_PATHS) $(patsubst %,$(O)/lib/lib%.a,$(ARCHIVES)) $(O)/compile_command
 
 tests: all $(TEST_PATHS) $(UNIT_PATHS) ## build every test as well
 
-check: tests lint-quick ## every test that fits in 15 minutes; needs root
+check: tests ## every test that fits in 15 minutes; needs root
 	$(Q)$(RUN) $(UNIT_PATHS) tests/lint.sh $(BPF_TESTS) $(E2E_TESTS)
 
 check-full: tests man ## check, then the long stories
@@ -154,8 +154,6 @@ bench: all ## the benchmark of this machine: plain TCP, adaptive, eager, AF_UNIX
 
 lint: ## static checks: sparse, format, names, dependency directions
 	$(Q)$(RUN) tests/lint.sh
-
-lint-quick:
 
 man: $(addprefix $(O)/man/,$(MAN_PAGES)) ## manual pages
 
@@ -186,6 +184,6 @@ $(O)/compile_commands.json: $(MAKEFILE_LIST)
 		printf '%s\n{"directory": "%s", "file": "%s", "command": "%s"}' "$$sep" '$(CURDIR)' "$$f" \
 		"$(CC) $(subst ",\\\",$(subst ',,$(CPPFLAGS))) $(CFLAGS) $(call pkg_cflags,jansson libnl-3.0) -c $$f"; sep=,; done; printf '\n]\n'; } >$@
 
-.PHONY: all tests check check-full unit bpf e2e soak bench lint lint-quick man install uninstall check-install clean help
+.PHONY: all tests check check-full unit bpf e2e soak bench lint man install uninstall check-install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
